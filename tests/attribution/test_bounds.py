@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from soak.attribution.causes import Call
-from soak.attribution.keepers.bounds import Bound
+from soak.attribution.keepers.bounds import Bound, bound_in
+from soak.attribution.keepers.code.source import Source
 from soak.attribution.keepers.finder import KeeperFinder
 from soak.attribution.object_answers import Link, ObjectAnswers, SiteAnswer, with_bounds_of_code
 from soak.inside import loop
@@ -209,3 +211,22 @@ def test_a_number_that_the_container_has_long_passed_bounds_another_one_of_the_s
 
     assert cache is not None
     assert cache.capacity == capacity
+
+
+def test_functions_are_walked_once_for_all_containers_that_are_asked_about(monkeypatch: pytest.MonkeyPatch):
+    source = Source(
+        "app.py", "def fill(key):\n    cache[key] = other[key] = load(key)\n\n\ndef load(key):\n    fill(key)\n"
+    )
+    walked, walk = [], ast.walk
+
+    def counted(node: ast.AST) -> object:
+        walked.append(node)
+        return walk(node)
+
+    monkeypatch.setattr(ast, "walk", counted)
+
+    for name in ("cache", "other", "cache"):
+        assert bound_in(name, [source], {"fill"}) is None
+
+    functions = [node for node in walked if isinstance(node, ast.FunctionDef)]
+    assert sorted(node.name for node in functions) == ["fill", "load"]

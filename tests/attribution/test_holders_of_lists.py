@@ -10,7 +10,8 @@ import pytest
 
 from soak.native.layout import NATIVE, PYTHON_OBJ
 from soak.probes.ledgers.shadow import Blocks
-from soak.running.scanning.scan.holders import HolderSearch
+from soak.running.scanning.scan.holders import HolderSearch, Targets
+from soak.running.scanning.scan.seen_memory import TooLongError
 
 SITE, STACK, NODES, OTHER = 7, 100, (0x1000, 0x2000, 0x3000), 0x9000
 SIZE_BYTES, HOLDER, LEFT_BEHIND = 48, 0xA000, 0xB000
@@ -53,3 +54,22 @@ def test_a_list_is_held_by_what_points_to_its_first_node(links: dict[int, int], 
     found = search(links, domain=domain)._pointers_to([2, 3], None)
 
     assert {block: here.tolist() for block, here in found.items()} == {2: words, 3: [LEFT_BEHIND]}
+
+
+def test_holders_that_take_too_long_to_find_leave_those_that_were_found():
+    found = search({})
+    seen: Any = found._seen
+    seen.mappings, seen.gtypes_in = [], lambda _block: ()
+    seen.is_on_stack = seen.is_static = lambda words: np.zeros(len(words), np.bool_)
+    seen.pointers_to = raise_too_long
+    roots = np.array([OTHER + 8, 0, 0, 0], np.uint64)
+    found._targets = Targets(seen.blocks, np.array([SITE, SITE, SITE, SITE + 1], np.uint32), np.ones(4, np.bool_))
+    found._reached = SimpleNamespace(reached=roots != 0, roots=roots, before=np.full(4, -1))  # type: ignore[assignment]
+
+    holders = found.find(np.array([SITE], np.uint32), 0.0)
+
+    assert [(holder.address, holder.site) for holder in holders[SITE]] == [(OTHER + 8, SITE + 1)]
+
+
+def raise_too_long(*_: Any) -> None:
+    raise TooLongError("it takes longer than 5 s to read")

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from soak.attribution.keepers.code.running import functions_that_may_run
-from soak.attribution.keepers.code.source import Function, Source, is_of_standard_library
+from soak.attribution.keepers.code.source import Function, Source, is_of_standard_library, nodes_of
 from soak.attribution.keepers.removals import is_named, slots_in, takes_any
 
 _TAKING = ("pop", "popitem", "popleft", "clear", "remove", "discard")
@@ -55,7 +55,7 @@ def _ways_to_stay_small(name: str, source: Source, may_run: Collection[Function]
 
 def _bounds(name: str, source: Source) -> Iterator[Bound]:
     for function in source.functions_with(name):
-        nodes = list(ast.walk(function))
+        nodes = nodes_of(function)
         if not any(_takes_from(node, name) for node in nodes):
             continue
         for node in nodes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from soak.attribution.keepers.code.conditions import body_of
 from soak.attribution.keepers.code.lifetimes import Program
-from soak.attribution.keepers.code.source import Function, Source, knows_no_program
+from soak.attribution.keepers.code.source import Function, Source, knows_no_program, nodes_of
 from soak.attribution.keepers.keys import Keys
 from soak.grounds import Keeper
 
@@ -24,7 +24,7 @@ def cached_at(function: Function, source: Source, line: int, keys: Keys, program
     ``keys``: knows what is new in the function, which it has entered last.
     """
     body = body_of(function)
-    for call in ast.walk(function):
+    for call in nodes_of(function):
         is_here = isinstance(call, ast.Call) and call.lineno <= line <= (call.end_lineno or call.lineno)
         if not is_here or source.function_of(call) is not function or not body.always_reaches(call):  # type: ignore[arg-type]
             continue

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
-from soak.attribution.keepers.code.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of, nodes_of
 from soak.attribution.keepers.code.uses import is_local
 
 _ADDING = ("append", "appendleft", "add", "insert", "extend", "setdefault", "update", "put", "put_nowait")
@@ -28,7 +28,7 @@ def filled_with(function: Function, source: Source, line: int) -> set[str]:
 
 def _filled_in(function: Function, source: Source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     """Give what adds to a container that is not the function's own variable, with the name of that."""
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         container = _filled(node)
         if container is None or not isinstance(node, ast.expr | ast.stmt):
             continue
@@ -38,7 +38,7 @@ def _filled_in(function: Function, source: Source) -> Iterator[tuple[ast.expr | 
 
 def _called_in(function: Function) -> set[str]:
     """Return the names of the functions that a function calls."""
-    calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
+    calls = (node.func for node in nodes_of(function) if isinstance(node, ast.Call))
     names = (getattr(each, "id", getattr(each, "attr", None)) for each in calls)
     return {name for name in names if name is not None}
 

@@ -38,7 +38,7 @@ from soak.attribution.keepers.code.flows import may_be_added, may_be_passed
 from soak.attribution.keepers.code.items import Filled
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, is_permanent
 from soak.attribution.keepers.code.settings import constants_of, numbers_of, settings_asked
-from soak.attribution.keepers.code.source import Container, Function, Source, knows_no_program
+from soak.attribution.keepers.code.source import Container, Function, Source, knows_no_program, nodes_of
 from soak.attribution.keepers.code.stateless import same_each_time
 from soak.attribution.keepers.code.uses import additions, is_harmless, may_be_of_other_file, may_be_of_same_file
 from soak.attribution.keepers.entries import is_of_library, own_frames
@@ -231,7 +231,9 @@ class KeeperFinder:
         if key not in self._mentions:
             word = re.compile(rf"\b{re.escape(name)}\b")
             texts = {file: self._text(file) for file in files}
-            spoken = {file: text for file, text in texts.items() if text is None or word.search(text)}
+            spoken = {
+                file: text for file, text in texts.items() if text is None or (name in text and word.search(text))
+            }
             found = [(self._source(file), text) for file, text in spoken.items()]
             is_open = any(source is None and (text is None or _may_reach(name, text)) for source, text in found)
             self._mentions[key] = None if is_open else [source for source, _ in found if source is not None]
@@ -328,7 +330,7 @@ def _own_frames(stack: Sequence[Call]) -> tuple[Call, ...]:
 
 def _calls_at(function: Function, source: Source, line: int) -> list[ast.Call]:
     """Return the calls that a line makes, of the function itself."""
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes_of(function) if isinstance(node, ast.Call)]
     here = [call for call in calls if call.lineno <= line <= (call.end_lineno or call.lineno)]
     return [call for call in here if source.function_of(call) is function]
 

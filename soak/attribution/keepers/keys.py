@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from soak.attribution.keepers.code.conditions import body_of, passed_by, set_in
 from soak.attribution.keepers.code.lifetimes import Program, is_made_once
-from soak.attribution.keepers.code.source import Container, Function, Source, container_of, knows_no_program
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of, knows_no_program, nodes_of
 from soak.attribution.keepers.code.uses import assigned_to, is_always_new, is_local, may_be_of_other_file
 
 _PARTS_OF_NEW = ("hex", "int", "bytes", "urn")
@@ -109,7 +109,7 @@ class Keys:
         """Whether a variable of the function is given one value, always, and that is a new one."""
         if name in self._new_arguments:
             return True
-        nodes = list(ast.walk(function))
+        nodes = nodes_of(function)
         stored = [each for each in nodes if isinstance(each, ast.Name) and each.id == name]
         stored = [each for each in stored if not isinstance(each.ctx, ast.Load)]
         if len(stored) != 1 or any(isinstance(each, ast.arg) and each.arg == name for each in nodes):

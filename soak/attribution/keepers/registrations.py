@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from soak.attribution.keepers.code.lifetimes import Program, value_of_variable
 from soak.attribution.keepers.code.settings import set_once
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, nodes_of
 from soak.attribution.keepers.code.uses import is_local
 
 
@@ -42,7 +42,7 @@ _SAME_EACH_TIME = ("getLogger", "getChild", "get_static_pad")
 
 def registrations(function: Function, source: Source, program: Program) -> Iterator[tuple[ast.Call, str]]:
     """Give the calls of a function that register something for good, each with the words for what keeps it."""
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr=method)) if source.function_of(node) is function:
                 found = _registry(owner, method, function, source, program)

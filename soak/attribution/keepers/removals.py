@@ -7,9 +7,9 @@ or what its caller names, bounds nothing: ``pending.pop(request_id)``.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, nodes_of
 
 _TAKING_ANY = ("popitem", "popleft", "clear")
 _TAKING = ("pop", "remove", "discard", "__delitem__")
@@ -24,14 +24,14 @@ def is_named(node: ast.AST, name: str) -> bool:
 
 def takes_any(function: Function, name: str, source: Source) -> bool:
     """Whether a function takes entries from a container that it chooses itself, or puts a new one in its place."""
-    nodes = list(ast.walk(function))
+    nodes = nodes_of(function)
     chosen = set(_chosen_names(nodes, name))
     return any(_takes(node, name, chosen) or _replaces(node, name, function, source) for node in nodes)
 
 
 def slots_in(function: Function, name: str) -> Iterator[ast.expr]:
     """Return the numbers of slots of entries that a function puts at a remainder: ``ring[position % 100] = entry``."""
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         targets = node.targets if isinstance(node, ast.Assign) else []
         for target in targets:
             if isinstance(target, ast.Subscript) and is_named(target.value, name):
@@ -46,7 +46,7 @@ def _with_values(key: ast.expr, function: Function) -> list[ast.expr]:
     """Return a key, and where it is a variable what the function assigns to it."""
     if not isinstance(key, ast.Name):
         return [key]
-    assigned = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
+    assigned = [node for node in nodes_of(function) if isinstance(node, ast.Assign)]
     return [node.value for node in assigned if any(is_named(target, key.id) for target in node.targets)]
 
 
@@ -81,7 +81,7 @@ def _is_chosen(key: ast.expr, name: str, chosen: set[str]) -> bool:
     return any(getattr(each, "id", None) in chosen for each in ast.walk(key)) or _chooses(key, name)
 
 
-def _chosen_names(nodes: list[ast.AST], name: str) -> Iterator[str]:
+def _chosen_names(nodes: Sequence[ast.AST], name: str) -> Iterator[str]:
     """Give the variables of loops, and those that are set to what the function chooses."""
     for node in nodes:
         if isinstance(node, ast.For | ast.AsyncFor):
@@ -120,7 +120,7 @@ def _replaces(node: ast.AST, name: str, function: Function, source: Source) -> b
     targets = [each for target in node.targets for each in _each_target(target)]
     own = [each for each in targets if is_named(each, name)]
     is_attribute = any(isinstance(each, ast.Attribute) for each in own)
-    declarations = (each for each in ast.walk(function) if isinstance(each, ast.Global | ast.Nonlocal))
+    declarations = (each for each in nodes_of(function) if isinstance(each, ast.Global | ast.Nonlocal))
     is_declared = any(name in each.names for each in declarations)
     if not is_attribute and not (own and is_declared):
         return False

@@ -358,7 +358,10 @@ class Scanner:
                     is_last=is_last,
                 )
                 scan.run()
-                survivors = find_survivors(scan) if has_owners else None
+                survivors = None
+                if has_owners:
+                    with contextlib.suppress(TooLongError):  # what the scan has found stands without them
+                        survivors = find_survivors(scan)
                 if not memory.mappings():
                     # What the rest of its memory pointed to would seem lost.
                     raise ProcessLookupError("it ended before it was read")

@@ -10,7 +10,7 @@ from soak.attribution.keepers.code.conditions import Given, body_of, runs_as_wri
 from soak.attribution.keepers.code.items import Filled, returned_by
 from soak.attribution.keepers.code.lifetimes import Program, class_of_base, value_of_variable
 from soak.attribution.keepers.code.settings import numbers_of
-from soak.attribution.keepers.code.source import Function, Source, knows_no_program
+from soak.attribution.keepers.code.source import Function, Source, knows_no_program, nodes_of
 from soak.attribution.keepers.code.uses import is_local
 
 _MAKER, _ALLOCATOR = "__init__", "__new__"
@@ -22,7 +22,7 @@ def filled_in(function: Function, source: Source, program: Program) -> Filled:
     """Return what is known to have items in a function: also what functions of the module return that it calls."""
     known = Filled(numbers_of(source, program))
     names = {
-        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) if isinstance(node.func, ast.Name)
+        node.func.id for node in nodes_of(function) if isinstance(node, ast.Call) if isinstance(node.func, ast.Name)
     }
     found = set()
     for name in names:
@@ -43,7 +43,7 @@ def callees(function: Function, source: Source, program: Program, filled: Filled
     makes objects of a class.
     """
     body = body_of(function, Given(filled=filled))
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         if isinstance(node, ast.Call) and source.function_of(node) is function and body.always_reaches(node):
             called = _resolved(node.func, source)
             if called is None or called is function or not runs_as_written(called):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from soak.attribution.keepers.code.items import NOTHING_FILLED, Filled
-from soak.attribution.keepers.code.source import Function
+from soak.attribution.keepers.code.source import Function, nodes_of
 
 _TRANSPARENT_DECORATORS = ("staticmethod", "classmethod")
 _REGISTERING = ("route", "get", "post", "put", "patch", "delete", "websocket", "task", "shared_task")
@@ -23,7 +23,7 @@ def runs_as_written(function: Function, *, is_served: bool = False) -> bool:
 
     ``is_served``: a server calls it, so it may be decorated as one that is registered there.
     """
-    is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
+    is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in nodes_of(function))
     decorators = function.decorator_list
     return not is_generator and all(_is_transparent(each) or (is_served and _registers(each)) for each in decorators)
 
@@ -144,7 +144,7 @@ def passed_by(calls: Sequence[ast.Call], function: Function) -> dict[str, ast.ex
 
 def set_in(function: Function) -> set[str]:
     """Return the variables that a function sets."""
-    names = (node for node in ast.walk(function) if isinstance(node, ast.Name))
+    names = (node for node in nodes_of(function) if isinstance(node, ast.Name))
     return {name.id for name in names if not isinstance(name.ctx, ast.Load)}
 
 
@@ -156,8 +156,8 @@ class Body:
 
     def __init__(self, function: Function, given: Given) -> None:
         self._function, self._given = function, given
-        self._parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
-        leaving = [node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Continue | ast.Break)]
+        self._parents = {child: node for node in nodes_of(function) for child in ast.iter_child_nodes(node)}
+        leaving = [node for node in nodes_of(function) if isinstance(node, ast.Return | ast.Continue | ast.Break)]
         self._leaves = [node for node in leaving if not self._is_for_a_kind(node)]
 
     def always_reaches(

@@ -7,9 +7,14 @@ that container.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from soak.attribution.keepers.code.source import Function
+from soak.attribution.keepers.code.source import Function, nodes_of
+
+_MOST_FUNCTIONS = 1024
+"""Whose statements are kept: the same few are asked about again and again."""
 
 
 def may_be_added(node: ast.expr | ast.stmt, function: Function, line: int) -> bool:
@@ -25,7 +30,7 @@ def may_be_passed(name: str, function: Function, line: int) -> bool:
 
     An object is made on the line that calls its class.
     """
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes_of(function) if isinstance(node, ast.Call)]
     named = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", None)) == name]
     passed = ((call, [*call.args, *(keyword.value for keyword in call.keywords)]) for call in named)
     return any(_is_on(call, line) or _sets_one(_names_in(values, function), function, line) for call, values in passed)
@@ -48,16 +53,27 @@ def _sets_one(names: set[str], function: Function, line: int) -> bool:
     known, before = set(names), set[str]()
     while known != before:
         before = set(known)
-        for statement in _statements(function):
-            if _changed_by(statement) & known:
-                known |= _names_in([statement], function)
-    here = [statement for statement in _statements(function) if _is_on(statement, line)]
-    return any(_changed_by(statement) & known for statement in here)
+        for change in _changes(function):
+            if change.sets & known:
+                known |= change.names
+    return any(change.sets & known for change in _changes(function) if _is_on(change.statement, line))
 
 
-def _statements(function: Function) -> Iterator[ast.AST]:
+class _Change(NamedTuple):
+    """A statement that may change variables."""
+
+    statement: ast.AST
+    sets: set[str]
+    """The variables that it sets, or whose objects it may change."""
+    names: set[str]
+    """All variables in it."""
+
+
+@lru_cache(_MOST_FUNCTIONS)
+def _changes(function: Function) -> tuple[_Change, ...]:
     kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.withitem, ast.Call)
-    return (node for node in ast.walk(function) if isinstance(node, (*kinds, ast.comprehension)))
+    statements = (node for node in nodes_of(function) if isinstance(node, (*kinds, ast.comprehension)))
+    return tuple(_Change(each, _changed_by(each), _names_in([each], function)) for each in statements)
 
 
 def _changed_by(statement: ast.AST) -> set[str]:

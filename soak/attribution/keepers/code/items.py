@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from soak.attribution.keepers.code.source import Function
+from soak.attribution.keepers.code.source import Function, nodes_of
 
 _SET_AND_USED = 2
 _AS_MANY = ("list", "tuple", "sorted", "reversed", "enumerate")
@@ -43,7 +43,7 @@ class Filled:
 
     def with_variables(self, function: Function) -> Filled:
         """Return this with the variables that a function sets once, to what has items, and uses once after that."""
-        nodes = list(ast.walk(function))
+        nodes = nodes_of(function)
         names = Counter(node.id for node in nodes if isinstance(node, ast.Name))
         others = {node.arg for node in nodes if isinstance(node, ast.arg)}
         others.update(*(node.names for node in nodes if isinstance(node, ast.Global | ast.Nonlocal)))
@@ -60,7 +60,7 @@ NOTHING_FILLED = Filled()
 
 def returned_by(function: Function) -> ast.expr | None:
     """Return what each call of a function returns; None if that is not one expression."""
-    returned = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+    returned = [node for node in nodes_of(function) if isinstance(node, ast.Return)]
     return returned[0].value if len(returned) == 1 and returned[0] is function.body[-1] else None
 
 

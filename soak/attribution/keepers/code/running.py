@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from soak.attribution.keepers.code.source import Function, Source, names_read
+from soak.attribution.keepers.code.source import Function, Source, names_read, nodes_of
 
 _OF_LANGUAGE = ("functools", "contextlib", "property", "staticmethod", "classmethod", "abc", "typing")
+_MOST_FUNCTIONS = 8192
+"""Whose names are kept: all of a program are asked about for each container."""
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 
 
@@ -34,14 +38,31 @@ def functions_that_may_run(sources: Sequence[Source], running: Collection[str]) 
             return again
         again.update(more)
         once.update(more_once)
-        for function in more:
-            called_once = _called_once(function, files[function])
-            mentioned |= _names_without(function, called_once)
-            mentioned_once |= _names_of_calls(called_once)
-        for function in more_once:
-            called_once = list(_calls_outside_loops(function))
-            mentioned |= _names_without(function, called_once)
-            mentioned_once |= _names_of_calls(called_once)
+        for mentions in (*(_mentions(each, files[each]) for each in more), *map(_mentions_once, more_once)):
+            mentioned |= mentions.again
+            mentioned_once |= mentions.once
+
+
+class _Mentions(NamedTuple):
+    """The names that a function reads."""
+
+    again: set[str]
+    once: set[str]
+    """Of the functions that it calls once in all."""
+
+
+@lru_cache(_MOST_FUNCTIONS)
+def _mentions(function: Function, source: Source) -> _Mentions:
+    """Return the names that a function reads which runs again and again."""
+    called_once = _called_once(function, source)
+    return _Mentions(_names_without(function, called_once), _names_of_calls(called_once))
+
+
+@lru_cache(_MOST_FUNCTIONS)
+def _mentions_once(function: Function) -> _Mentions:
+    """Return the names that a function reads which runs once: what it calls outside of loops runs once as well."""
+    called_once = list(_calls_outside_loops(function))
+    return _Mentions(_names_without(function, called_once), _names_of_calls(called_once))
 
 
 def _may_be_called(function: Function, mentioned: set[str]) -> bool:
@@ -81,7 +102,7 @@ def _is_for_exit(function: ast.expr) -> bool:
 def _called_once(function: Function, source: Source) -> list[ast.Call]:
     """Return the calls that run once, as a variable of the module is set: ``if _backend is None: load()``."""
     found: list[ast.Call] = []
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         if isinstance(node, ast.If):
             name = _missing(node.test)
             if name is not None and _is_set_once(name, function, source):
@@ -122,7 +143,7 @@ def _locals(function: Function) -> set[str]:
     """Return the variables of a function itself."""
     arguments = function.args
     given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    nodes = list(ast.walk(function))
+    nodes = nodes_of(function)
     stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     others = {name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
     return {each.arg for each in given if each is not None} | (stored - others)
@@ -146,4 +167,4 @@ def _names_without(function: Function, calls: Collection[ast.Call]) -> set[str]:
     """Return the names that are read in a function, but for those of the functions that some calls call."""
     left_out = {call.func for call in calls}
     # What calls itself does so while it runs anyway.
-    return names_read(node for node in ast.walk(function) if node not in left_out) - {function.name}
+    return names_read(node for node in nodes_of(function) if node not in left_out) - {function.name}

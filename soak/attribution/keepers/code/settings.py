@@ -11,14 +11,14 @@ from collections.abc import Iterator
 
 from soak.attribution.keepers.code.conditions import NO_SETTINGS, Settings
 from soak.attribution.keepers.code.lifetimes import Program, is_made_once
-from soak.attribution.keepers.code.source import Function, Source, knows_no_program
+from soak.attribution.keepers.code.source import Function, Source, knows_no_program, nodes_of
 
 _MAKER = "__init__"
 
 
 def settings_asked(function: Function, source: Source, program: Program) -> Settings:
     """Return the settings that conditions of a function ask for."""
-    conditions = [node.test for node in ast.walk(function) if isinstance(node, ast.If)]
+    conditions = [node.test for node in nodes_of(function) if isinstance(node, ast.If)]
     asked = [node for test in conditions for node in ast.walk(test)]
     if not asked:
         return NO_SETTINGS
@@ -67,9 +67,9 @@ def _own_attribute(node: ast.expr | ast.AST) -> str | None:
 def _aliases(function: Function) -> Iterator[tuple[str, ast.expr]]:
     """Give the variables that a function sets once, to an attribute of its object, each with that."""
     arguments = [node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)]
-    stored = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
-    shared = {name for n in ast.walk(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
-    for node in ast.walk(function):
+    stored = [n.id for n in nodes_of(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
+    shared = {name for n in nodes_of(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
+    for node in nodes_of(function):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if _own_attribute(value) is not None:
                 if stored.count(name) == 1 and name not in arguments and name not in shared:

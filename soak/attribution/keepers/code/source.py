@@ -7,10 +7,20 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _OF_PYTHON = re.compile(r"[/\\]lib(64)?[/\\]python\d\.\d+[a-z]?[/\\](?!(site|dist)-packages)|^<", re.IGNORECASE)
+
+
+_MOST_TREES = 4096
+"""Whose nodes are kept: the functions of a program and its libraries that are looked at again and again."""
+
+
+@lru_cache(_MOST_TREES)
+def nodes_of(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return all nodes of a tree, itself first, as `ast.walk` gives them."""
+    return tuple(ast.walk(tree))
 
 
 class Source:

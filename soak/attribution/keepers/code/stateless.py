@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from soak.attribution.keepers.code.conditions import runs_as_written
 from soak.attribution.keepers.code.items import returned_by
-from soak.attribution.keepers.code.source import Function, Source
+from soak.attribution.keepers.code.source import Function, Source, nodes_of
 
 _PURE = (
     *("len", "isinstance", "range", "list", "tuple", "dict", "set", "frozenset", "sorted", "reversed", "enumerate"),
@@ -34,10 +34,10 @@ def same_each_time(function: Function, source: Source, numbers: frozenset[str], 
 
     ``numbers``: variables of the module that are a number for ever.
     """
-    if any(isinstance(node, ast.For | ast.AsyncFor | ast.While) for node in ast.walk(function)):
+    if any(isinstance(node, ast.For | ast.AsyncFor | ast.While) for node in nodes_of(function)):
         return frozenset()  # what stands below in a loop may have run before
     looked = _Stateless(source, stays)
-    tests = (part for node in ast.walk(function) if isinstance(node, ast.If) for part in _parts(node.test))
+    tests = (part for node in nodes_of(function) if isinstance(node, ast.If) for part in _parts(node.test))
     return frozenset(ast.unparse(test) for test in tests if looked.is_same(test, function, numbers, 0))
 
 
@@ -84,7 +84,7 @@ class _Stateless:
 
     def _is_own(self, name: ast.Name, function: Function, known: frozenset[str], depth: int) -> bool:
         """Whether a variable is set once in the function, to what is the same, and nobody gets it before."""
-        nodes = list(ast.walk(function))
+        nodes = nodes_of(function)
         uses = [each for each in nodes if isinstance(each, ast.Name) and each.id == name.id]
         stored = [each for each in uses if not isinstance(each.ctx, ast.Load)]
         shared = (n.names for n in nodes if isinstance(n, ast.Global | ast.Nonlocal))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from soak.attribution.keepers.code.conditions import Given, body_of
-from soak.attribution.keepers.code.source import Container, Function, Source, container_of
+from soak.attribution.keepers.code.source import Container, Function, Source, container_of, nodes_of
 
 _ADDING = ("append", "appendleft", "insert")
 _HARMLESS = (*_ADDING, "extend", "add", "count", "index", "copy", "get", "keys", "values", "items")
@@ -26,7 +26,7 @@ IsNew = Callable[[ast.expr, Container], bool]
 def additions(function: Function, is_new: IsNew, given: Given) -> Iterator[tuple[ast.expr | ast.stmt, Container]]:
     """Give what adds one entry or more to a container, unless a condition keeps it from that."""
     body = body_of(function, given)
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         container = _added_to(node, is_new, given)
         if container is None or not isinstance(node, ast.expr | ast.stmt):
             continue
@@ -36,7 +36,7 @@ def additions(function: Function, is_new: IsNew, given: Given) -> Iterator[tuple
 
 def _asks_for_new_key(function: Function, container: Container, is_new: IsNew) -> Callable[[ast.expr], bool | None]:
     """Return what tells of a condition that it asks whether a new key is there, and what the answer is: never."""
-    nodes = list(ast.walk(function))
+    nodes = nodes_of(function)
     assigned = [node for node in nodes if isinstance(node, ast.Assign)]
     names = [node for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
 
@@ -290,7 +290,7 @@ def is_local(name: str, node: ast.AST, source: Source, within: Function | None =
 @lru_cache(_MOST_KEPT)
 def _variables(function: Function) -> frozenset[str]:
     """Return the arguments and variables of a function and of those within it."""
-    inner = list(ast.walk(function))
+    inner = nodes_of(function)
     names = {each.arg for each in inner if isinstance(each, ast.arg)}
     names |= {each.id for each in inner if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
     return frozenset(names.difference(*(each.names for each in inner if isinstance(each, ast.Global))))

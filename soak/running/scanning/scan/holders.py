@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +19,11 @@ from soak.attribution.pointers.reachability import (
     Objects,
     Reached,
 )
+from soak.inside.clock import TimeLimit
 from soak.native.layout import PYTHON_OBJ
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.memory import Range
-from soak.running.scanning.scan.seen_memory import SeenMemory
+from soak.running.scanning.scan.seen_memory import SeenMemory, TooLongError
 
 _LEVELS = 7
 """Holders are asked for up to this many blocks above the one in question."""
@@ -52,6 +53,16 @@ class Targets:
     sites: NDArray[np.uint32]
     """The suspect each block belongs to; a stack counts for the site that it splits."""
     is_old: NDArray[np.bool_]
+
+
+def _up_to_first(block: int, before: Mapping[int, set[int]]) -> list[int]:
+    """Return a block and those before it, up to the first; itself alone where two are before one, or it is a ring."""
+    nodes = [block]
+    while leading := before.get(nodes[-1], set()):
+        if len(leading) > 1 or leading <= set(nodes):
+            return [block]
+        nodes += leading
+    return nodes
 
 
 def before_own(targets: Targets, reached: Reached, site: int, blocks: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -84,15 +95,18 @@ class HolderSearch:
             held = np.flatnonzero((self._targets.sites == site) & self._reached.reached)
             if len(held):
                 found[site], words[site] = self._direct_holder(site, held), self._reached.roots[held]
-        now_s = time.thread_time()
-        ends_s = max(begun_s + _CLIMB_WITHIN_S, now_s + _CLIMB_SHARE * (now_s - begun_s))
+        taken_s = time.thread_time() - begun_s
+        limit = TimeLimit(max(_CLIMB_WITHIN_S - taken_s, _CLIMB_SHARE * taken_s))
         for level in range(_LEVELS + 1):
             steps = {site: self._step_up(found[site], here, of_each=not level) for site, here in words.items()}
             blocks = sorted({block for block in steps.values() if block is not None})
             if not blocks:
                 break
-            is_last = level == _LEVELS or time.thread_time() > ends_s
-            pointers = self._pointers_to(blocks, self._seen.static_ranges() if is_last else None)
+            is_last = level == _LEVELS or limit.is_over()
+            try:
+                pointers = self._pointers_to(blocks, self._seen.static_ranges() if is_last else None)
+            except TooLongError:
+                break  # what is lost and what is held is known without it
             words = {site: pointers[block] for site, block in steps.items() if block is not None and block in pointers}
             if is_last:
                 for site, here in words.items():
@@ -105,31 +119,39 @@ class HolderSearch:
 
         Else each node would be a level; and a pointer that was left behind leads to any node.
         """
-        lists = {block: self._list_before(block) for block in blocks}
+        lists = self._lists_before(blocks)
         found = self._seen.pointers_to(np.unique([nodes[-1] for nodes in lists.values()]), ranges)
         return {block: found[nodes[-1]] for block, nodes in lists.items() if nodes[-1] in found}
 
-    def _list_before(self, block: int) -> list[int]:
-        """Return a block and the nodes of its linked list that come before it, up to the first; a ring has none."""
+    def _lists_before(self, blocks: list[int]) -> dict[int, list[int]]:
+        """Return each block with the nodes of its linked list that come before it, up to the first.
+
+        A ring has none, nor has an object of Python. The nodes of a list are of one call site and size.
+        """
+        seen = self._seen.blocks
+        sites, sizes, domains = self._seen.site_of(seen.sites), seen.sizes, seen.domains
+        kinds = {block: (int(sites[block]), int(sizes[block])) for block in blocks if domains[block] != PYTHON_OBJ}
+        before = {
+            (site, size): self._pointing(np.flatnonzero((sites == site) & (sizes == size)))
+            for site, size in set(kinds.values())
+        }
+        return {block: _up_to_first(block, before.get(kinds[block], {}) if block in kinds else {}) for block in blocks}
+
+    def _pointing(self, alike: NDArray[np.intp]) -> dict[int, set[int]]:
+        """Return which blocks of some of one size point to the beginning of each other; nothing of too many."""
+        if not 1 < len(alike) <= _MOST_NODES:
+            return {}
         blocks = self._seen.blocks
-        sites = self._seen.site_of(blocks.sites)
-        alike = np.flatnonzero((sites == sites[block]) & (blocks.sizes == blocks.sizes[block]))
-        if blocks.domains[block] == PYTHON_OBJ or not 1 < len(alike) <= _MOST_NODES:
-            return [block]
-        before: defaultdict[int, set[int]] = defaultdict(set)
-        for node in alike.tolist():
-            start, size = int(blocks.addresses[node]), int(blocks.sizes[node])
-            words = self._seen.memory.read(start, size // 8)
-            places = blocks.covering(words)
-            for place in places[(places >= 0) & (blocks.addresses[places] == words)].tolist():
-                before[place].add(node)
-        nodes, known = [block], set(alike.tolist())
-        while before[nodes[-1]] & known - {nodes[-1]}:
-            leading = before[nodes[-1]] & known - {nodes[-1]}
-            if len(leading) > 1 or leading <= set(nodes):
-                return [block]
-            nodes += leading
-        return nodes
+        alike = alike[np.argsort(blocks.addresses[alike])]
+        starts, words_each = blocks.addresses[alike], int(blocks.sizes[alike[0]]) // 8
+        found: defaultdict[int, set[int]] = defaultdict(set)
+        for node, start in zip(alike.tolist(), starts.tolist(), strict=True):
+            words = self._seen.memory.read(start, words_each)
+            places = np.minimum(np.searchsorted(starts, words), len(starts) - 1)
+            for other in alike[places[starts[places] == words]].tolist():
+                if other != node:
+                    found[other].add(node)
+        return found
 
     def _direct_holder(self, site: int, held: NDArray[np.intp]) -> list[Holder]:
         """Return the blocks in question from another site that hold most of these, if there are such."""
