@@ -323,11 +323,19 @@ class _Followed:
 
 
 def _parts(cycles: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
-    """Return at which checkpoints the parts of the run begin and end, from the second part on."""
+    """Return at which checkpoints the parts of the run begin and end, from the second part on.
+
+    A busy machine may leave no time for readings during most of a run. Those cycles then are one part, and the
+    checkpoints after them make shorter ones.
+    """
     if len(cycles) < _FEWEST_CHECKPOINTS:
         return []
     ends = np.linspace(cycles[-1] / _PARTS, cycles[-1], _PARTS)
-    return sorted(set(np.searchsorted(cycles, ends).tolist()))
+    marks = sorted(set(np.searchsorted(cycles, ends).tolist()))
+    if len(marks) >= _FEWEST_PARTS:
+        return marks
+    after = np.linspace(marks[0], len(cycles) - 1, _PARTS).astype(int)
+    return sorted({max(marks[0] - 1, 0), *after.tolist()})
 
 
 def _is_alike_in_each_part(
