@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from camera.sources.protocol import Buffer, as_pixels, check_settings
 
 FAKE_CAMERA = "arv-fake-gv-camera-0.8"
 FAKE_ADDRESS = "127.0.0.1"
+_CONTROL_PORT = 3956
+"""Of each GigE Vision camera. A second fake camera starts although it is taken, and then gives no frame."""
 LAST_ID = 0xFFFF
 """GigE Vision counts frames with 16 bits: after 65,535 comes 1; 0 is no frame."""
 _LONGEST_START_S = 10.0
@@ -161,4 +164,18 @@ def _import() -> tuple[Any, Any]:
 def _start_fake_camera() -> subprocess.Popen[bytes]:
     if shutil.which(FAKE_CAMERA) is None:
         raise SourceError(f"{FAKE_CAMERA} is missing: apt-get install aravis-tools")
+    deadline = time.monotonic() + _LONGEST_START_S
+    while _is_taken(FAKE_ADDRESS):
+        if time.monotonic() > deadline:
+            raise SourceError(f"another camera is at {FAKE_ADDRESS}, port {_CONTROL_PORT}: end it first")
+        time.sleep(0.1)
     return subprocess.Popen([FAKE_CAMERA, "-i", FAKE_ADDRESS], stdout=subprocess.DEVNULL)
+
+
+def _is_taken(address: str) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, _CONTROL_PORT))
+        except OSError:
+            return True
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import socket
 import subprocess
 import sys
 import types
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from camera.errors import SourceError
-from camera.sources import open_source
+from camera.sources import aravis, open_source
 from camera.sources.aravis import LAST_ID, AravisSource
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,20 @@ def test_aravis_gives_frames_from_its_fake_camera(aravis_python: str, tmp_path: 
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("10 frames, 0 written, 10 analysed, ")
+
+
+def test_a_second_camera_at_one_address_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """The fake camera itself would start, and give no frame."""
+    monkeypatch.setattr(aravis, "FAKE_CAMERA", "true")
+    monkeypatch.setattr(aravis, "_LONGEST_START_S", 0.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+        first.bind((aravis.FAKE_ADDRESS, 0))
+        monkeypatch.setattr(aravis, "_CONTROL_PORT", first.getsockname()[1])
+
+        with pytest.raises(SourceError, match="another camera is at 127.0.0.1"):
+            aravis._start_fake_camera()
+
+    assert aravis._start_fake_camera().wait() == 0
 
 
 def test_frame_numbers_of_16_bits_that_skip_0_are_counted_on():
