@@ -75,7 +75,7 @@ def test_a_second_camera_at_one_address_is_refused(monkeypatch: pytest.MonkeyPat
         first.bind((aravis.FAKE_ADDRESS, 0))
         monkeypatch.setattr(aravis, "_CONTROL_PORT", first.getsockname()[1])
 
-        with pytest.raises(SourceError, match="another camera is at 127.0.0.1"):
+        with pytest.raises(SourceError, match="another camera is at"):
             aravis._start_fake_camera()
 
     assert aravis._start_fake_camera().wait() == 0
