@@ -10,9 +10,10 @@ from attribution_builder import soak_text
 
 from soak.attribution.expressions import without_arrows
 from soak.attribution.grouping import CauseGroup, chain_steps, group_causes, largest_holder
+from soak.grounds import HoldingCache
 from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin, origin_brief
-from soak.results import Cause, ChainNode, HoldingCache, MemoryStep, Owner, Place
+from soak.results import Cause, ChainNode, MemoryStep, Owner, Place
 
 APP = ChainNode("app", "a module", "module", 72, None)
 SEEN = ChainNode(".seen", "a list of 600", "list", 5_432, None)

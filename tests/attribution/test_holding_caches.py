@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from attribution_builder import N_MIN, interpreter_of, soak_text
 
+from soak.grounds import HoldingCache
 from soak.reporting.words import advise, held_by, why_words
-from soak.results import ComponentResult, HoldingCache
+from soak.results import ComponentResult
 from soak.verdict import Verdict
 
 # A stale word that looks like a pointer leaves a scan undecided now and then, which no single run can rule out.

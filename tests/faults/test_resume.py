@@ -17,9 +17,9 @@ from command_builder import Answer, soak
 from faults_builder import CASE, LIMIT_S, SMALL, begin, cycles_read, latest, read_report, wait_until
 from running_builder import a_plan
 
-from soak.grounds import Ground, GroundKind
+from soak.grounds import Ground, GroundKind, HoldingCache
 from soak.request import Injection, Request
-from soak.results import Cause, ComponentResult, Failure, HoldingCache, Pacing, TrackerState
+from soak.results import Cause, ComponentResult, Failure, Pacing, TrackerState
 from soak.running.run.resumption import find_remainder
 from soak.settings import RunPlan, make_plan, plan_from_document, plan_to_document
 from soak.store.runs import claimed, open_run

@@ -10,11 +10,12 @@ from builder import a_cause
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soak.grounds import HoldingCache
 from soak.measurements import SIGNALS
 from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin
 from soak.reporting.words.causes.kinds import KINDS, kind_words
-from soak.results import Cause, ChainNode, HoldingCache, MemoryKind, MemoryStep, Place, Unseen
+from soak.results import Cause, ChainNode, MemoryKind, MemoryStep, Place, Unseen
 
 APP, FAST = Place("work", "/home/me/app.py", 14), Place("pack.encode", "/home/me/fast.pyx", 6, "/home/me/fast.so")
 STRIPPED = Place("default_calloc", None, None, "/v/site-packages/numpy/_core/_umath.so", "numpy 2.3.1")

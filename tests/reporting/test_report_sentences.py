@@ -20,7 +20,7 @@ from builder import (
 )
 
 from soak.attribution.grouping import group_causes
-from soak.grounds import Ground, GroundKind, Keeper, Limit
+from soak.grounds import Ground, GroundKind, HoldingCache, Keeper, Limit
 from soak.reporting import words as say
 from soak.reporting.words.causes.advice import origin, origin_brief
 from soak.reporting.words.vocabulary import period_words
@@ -29,7 +29,6 @@ from soak.results import (
     Cause,
     ChainNode,
     Failure,
-    HoldingCache,
     Opened,
     Pacing,
     Parts,

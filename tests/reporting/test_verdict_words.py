@@ -112,7 +112,7 @@ def test_whatever_decides_has_a_plain_sentence_in_the_unit_of_its_cycles(kind: G
     noun = data.draw(st.sampled_from(NOUNS))
     component = data.draw(components(kind, noun))
 
-    said = re.sub(r"call sites?", "place", why_words(component))
+    said = re.sub(r"call sites?|mark of the other processes", "place", why_words(component))
 
     assert said.endswith(".")
     assert said[0].isupper()

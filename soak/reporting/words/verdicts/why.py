@@ -193,13 +193,15 @@ def _tracked(component: ComponentResult) -> str:
 
 
 def _for_work_of_others(component: ComponentResult) -> str:
-    """Say why more may stay per sample than the tolerance, where other processes do the work."""
+    """Say why more may stay per cycle than the tolerance, where other processes do the work."""
     signal = component.signals.get("tracked")
     series = None if signal is None else signal.series
-    if series is None or series.tolerance is None or (series.rate or 0.0) <= component.tolerance_bytes:
+    most = component.tolerance_bytes
+    if series is None or series.tolerance is None or series.tolerance <= most or (series.rate or 0.0) <= most:
         return ""
-    tolerance, of_sample = rate_number(component.tolerance_bytes, "bytes"), rate_number(series.tolerance, "bytes")
-    return f" The tolerance is {tolerance} per mark of the other processes, which is {of_sample} per sample."
+    tolerance, of_cycle = rate_number(most, "bytes"), rate_number(series.tolerance, "bytes")
+    noun = component.cycle_noun
+    return f" The tolerance is {tolerance} per mark of the other processes, which is {of_cycle} per {noun}."
 
 
 def _lost_blocks(component: ComponentResult, ground: Ground) -> str:
