@@ -50,7 +50,7 @@ WORKLOADS = {
             "copy_per_consumer": ("FAILED", "each consumer copies each frame"),
             "oversized_buffers": ("FAILED", "the driver's buffers are 8 times too large"),
             "consumer_dies": ("FAILED", "the thread of the analysis has ended"),
-            "unbounded_queue": ("LEAK", "inbox._frames"),
+            "unbounded_queue": ("LEAK", "inbox._frames", "kept by Queue._frames"),
             "view_keeps_buffer": ("LEAK", "_corners"),
             "one_file": ("LEAK", "recording.py"),
         },

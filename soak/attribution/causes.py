@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from soak.analysis.sites.caches import Cache, holding_cache
@@ -100,10 +100,12 @@ def causes_of_sites(
 ) -> tuple[Cause, ...]:
     """Return one cause for each place that grows, the fastest first; sites of one line are one cause."""
     groups: dict[tuple[str, str], list[GrowingSite]] = {}
-    for site in map(_where_it_was_called, sites):
+    sites = [_where_it_was_called(site) for site in sites]
+    growing = {site.suspect.site for site in sites}
+    for site in sites:
         kind = _kind(site, gc_held_off=gc_held_off)
         groups.setdefault((kind, _identity(site, locate)), []).append(site)
-    causes = [_cause(kind, group, locate, memory) for (kind, _), group in groups.items()]
+    causes = [_cause(kind, group, locate, memory, growing) for (kind, _), group in groups.items()]
     causes = _with_causes_of_owners(causes, list(groups.values()))
     return tuple(sorted(causes, key=lambda cause: (not cause.confirmed, -(cause.bytes_per_iteration or 0.0))))
 
@@ -198,7 +200,9 @@ def _identity(site: GrowingSite, locate: Locate) -> str:
     return f"{place.module} {place.file} {place.function} {place.line}"
 
 
-def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memory | None) -> Cause:
+def _cause(
+    kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memory | None, growing: Collection[int]
+) -> Cause:
     worst = _worst(group)
     where, python_where = _places(worst, locate)
     answer, cache = worst.reachability.answer, worst.reachability.answer.cache
@@ -237,7 +241,7 @@ def _cause(kind: str, group: Sequence[GrowingSite], locate: Locate, memory: Memo
         holder=holder,
         chain=draw_chain(answer.chain, place_of_object),
         ring=draw_nodes(answer.ring, place_of_object),
-        memory_path=find_memory_path(worst.reachability, place_of_site, memory),
+        memory_path=find_memory_path(worst.reachability, place_of_site, memory, growing),
         unseen=worst.reachability.unseen,
         unseen_detail=worst.reachability.unseen_detail,
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from soak.attribution.assigned import assigned_name
+from soak.attribution.assigned import CONTAINERS, assigned_name, container_attribute
 from soak.attribution.native.symbols import Symbols
 from soak.attribution.object_answers import NO_ANSWER, SiteAnswer
 from soak.attribution.pointers.owners import Ownership
@@ -249,19 +249,34 @@ class Memory:
 
 
 def find_memory_path(
-    reachability: Reachability, place_of_site: Callable[[int], Place | None], memory: Memory | None
+    reachability: Reachability,
+    place_of_site: Callable[[int], Place | None],
+    memory: Memory | None,
+    growing: abc.Collection[int] = (),
 ) -> tuple[MemoryStep, ...]:
-    """Return the way from a root to the blocks, or what is lost with them; empty when nothing is known."""
+    """Return the way from a root to the blocks, or what is lost with them; empty when nothing is known.
+
+    ``growing``: the sites that grow. A container that one of these has made is part of what is kept.
+    """
     if reachability.lost_with is not None:
         return (MemoryStep(MemoryKind.LOST_BLOCK, allocated_at=place_of_site(reachability.lost_with)),)
     steps, gobject = [], find_gobject(reachability.holders)
+    container = next((holder for holder in reachability.holders if _is_container(holder, growing)), None)
     for holder in reversed(reachability.holders):
         if holder.site is not None:
             place = place_of_site(holder.site)
             is_python = holder.type is not None and not holder.is_gobject
             name = assigned_name(place) if is_python else None
+            if holder is container and holder.type is not None:
+                name = name or container_attribute(place, holder.type)
             kind = MemoryKind.GOBJECT if holder is gobject else MemoryKind.BLOCK
             steps.append(MemoryStep(kind, name, None, holder.type, holder.size_bytes, place))
         elif memory is not None:
             steps.append(memory.step_at(holder.address))
     return tuple(steps)
+
+
+def _is_container(holder: Holder, growing: abc.Collection[int]) -> bool:
+    """Whether it is a container of Python that was there before what grows."""
+    is_python = holder.type is not None and not holder.is_gobject
+    return is_python and holder.site not in growing and (holder.type or "").rpartition(".")[2] in CONTAINERS

@@ -120,6 +120,28 @@ class ProcessMemory:
             )
 
 
+def read_each(memory: ProcessMemory, addresses: NDArray[np.uint64], words: int) -> NDArray[np.uint64]:
+    """Return ``words`` 64-bit words from each of these addresses on, ``(n, words)``; zeros for what cannot be read.
+
+    What is near to each other is read at once: there may be tens of thousands, and the process stands still.
+    """
+    found = np.zeros((len(addresses), words), np.uint64)
+    order = np.argsort(addresses, kind="stable")
+    inner = addresses[order]
+    gaps, is_next_piece = np.diff(inner), np.diff(inner // np.uint64(PIECE_BYTES)) > 0
+    breaks = np.flatnonzero((gaps > np.uint64(_PAGE_BYTES)) | (gaps % np.uint64(8) > 0) | is_next_piece) + 1
+    for run in np.split(order, breaks) if len(order) else ():
+        start = int(addresses[run[0]])
+        places = ((addresses[run] - np.uint64(start)) >> np.uint64(3)).astype(np.intp)
+        content = memory.read(start, int(places[-1]) + words)
+        is_whole = places + words <= len(content)
+        found[run[is_whole]] = content[places[is_whole, None] + np.arange(words)]
+        for number in run[~is_whole].tolist():
+            alone = memory.read(int(addresses[number]), words)
+            found[number, : len(alone)] = alone
+    return found
+
+
 def writable_ranges(
     mappings: Iterable[Mapping], stack_pointers: Iterable[int], left_out: Iterable[Range], own_paths: re.Pattern[str]
 ) -> list[Range]:

@@ -13,7 +13,7 @@ from soak.attribution.pointers.reachability import Pointers
 from soak.probes.gobjects import HandlerTable
 from soak.probes.ledgers.shadow import Blocks
 from soak.probes.mappings import Mapping
-from soak.probes.memory import ProcessMemory
+from soak.probes.memory import ProcessMemory, read_each
 
 _HEAD_BYTES, _ENTRY_BYTES, _DATA_AT = 8, 24, 8
 """Of GData, by which GLib keeps named data of an object: the number of entries and of places, 32 bits each; and in each
@@ -61,10 +61,7 @@ def in_unused_places(
     may_be &= (sizes - np.uint64(_HEAD_BYTES)) % np.uint64(_ENTRY_BYTES) == 0
     found = np.zeros(len(offsets), np.bool_)
     blocks = distinct(starts[may_be])
-    heads = np.zeros((len(blocks), _HEAD_WORDS), np.uint64)
-    for head, block in zip(heads, blocks.tolist(), strict=True):
-        words = memory.read(block, _HEAD_WORDS)
-        head[: len(words)] = words
+    heads = read_each(memory, blocks, _HEAD_WORDS)
     used, places = heads[:, 0] & _LOW_HALF, heads[:, 0] >> np.uint64(32)
     names, functions = heads[:, 1] & _LOW_HALF, heads[:, 3]
     is_data = (used > 0) & (used <= places) & (names > 0) & (names < _MOST_NAMES)

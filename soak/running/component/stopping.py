@@ -93,7 +93,12 @@ def is_used_up(elapsed_s: float, looked_at_s: float, budget_s: float) -> bool:
 
     ``elapsed_s``: of the cycles. ``looked_at_s``: what the looks have taken beside that.
     """
-    return elapsed_s >= budget_s or elapsed_s + looked_at_s >= (1 + BESIDE_SHARE) * budget_s
+    return elapsed_s >= budget_s or left_for_looks_s(elapsed_s, looked_at_s, budget_s) <= 0
+
+
+def left_for_looks_s(elapsed_s: float, looked_at_s: float, budget_s: float) -> float:
+    """Return for how long a component may still be held before cycles and looks have taken all that they may."""
+    return (1 + BESIDE_SHARE) * budget_s - elapsed_s - looked_at_s
 
 
 class Liveness:

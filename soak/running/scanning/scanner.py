@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import marshal
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,6 +121,8 @@ class Scanner:
         self.gobjects: dict[str, float] = {}
         """How many objects of GLib a cycle leaves, by type; known when the process has answered."""
         self._scanned_s = 0.0
+        self._took_s = 0.0
+        """For how long the latest scan held the process, by the clock; the next one takes about as long."""
         self._of_copy: _CopyScan | None = None
         self._waits_since: tuple[float, int] | None = None
 
@@ -143,13 +146,16 @@ class Scanner:
             self._holding = {site: one.owned_sites for site, one in reversed(through)}
         return self._holding
 
-    def is_due(self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False) -> bool:
+    def is_due(
+        self, cycle: int, suspects: Sequence[Suspect], *, of_copy: bool = False, left_s: float = math.inf
+    ) -> bool:
         """Tell whether a scan at this checkpoint would be worth its time.
 
         ``suspects``: as last seen, maybe before. ``of_copy``: the process would not wait for it; but to make the copy
-        takes it some milliseconds, so none is made where nothing grows.
+        takes it some milliseconds, so none is made where nothing grows. ``left_s``: so long the process may still be
+        held: on a busy machine one scan may take by the clock what is left for cycles.
         """
-        if self.is_reading:
+        if self.is_reading or (not of_copy and self._took_s > left_s):
             return False
         limit = self._time_of_copies if of_copy else self._time
         is_affordable = self._error is None and limit.is_due(self._clock.now_s()) and bool(suspects or not of_copy)
@@ -262,6 +268,7 @@ class Scanner:
                     checkpoint, suspects, growing, is_collected=is_collected, has_owners=has_owners, is_last=is_last
                 )
                 self._take(found(self._child.pid, LONGEST_SCAN_S), suspects)
+        self._took_s = self._clock.now_s() - begun_s
         self._time.spend(begun_s, time.thread_time() - begun_cpu_s)
 
     # Copies.

@@ -252,7 +252,8 @@ def keeper_words(group: CauseGroup) -> str | None:
         return f"the function made at {spot(owner.function)}"
     keeper = _keeper(group.head)
     if keeper is None and owner is not None and owner.memory is not None:
-        return f"memory that {spot(owner.memory)} allocates"
+        named = next(filter(None, (named_step(cause.memory_path) for cause in group.causes)), None)
+        return named.name if named is not None else f"memory that {spot(owner.memory)} allocates"
     return keeper
 
 

@@ -53,7 +53,7 @@ def group_held_by(group: CauseGroup) -> tuple[str, ...]:
 
 
 def named_step(path: Sequence[MemoryStep]) -> MemoryStep | None:
-    """Return the first step of a way that is a variable of a module; None where there is none."""
+    """Return the first step of a way that has a name, a variable or an attribute; None where there is none."""
     return next((step for step in path if step.kind == MemoryKind.BLOCK and step.name), None)
 
 

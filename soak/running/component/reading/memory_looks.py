@@ -5,6 +5,7 @@ Either while the component waits at a checkpoint, or in a copy that it makes of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from soak.analysis.sites.ledger import Suspect
@@ -13,7 +14,7 @@ from soak.running.clock import Clock
 from soak.running.component.horizon import Horizon
 from soak.running.component.reading.auditing import Auditor
 from soak.running.component.reading.ledger_reader import LedgerReader
-from soak.running.component.stopping import BESIDE_SHARE
+from soak.running.component.stopping import BESIDE_SHARE, left_for_looks_s
 from soak.running.scanning.copies import Copies
 from soak.running.scanning.scanner import Scanner
 from soak.settings import ComponentPlan
@@ -61,7 +62,7 @@ class MemoryLooks:
         checkpoint = self.ledger.latest
         by_copy = not is_last and self._copies.are_better(rss_bytes)
         finishes = is_last and scanner.is_reading
-        scans = checkpoint is not None and scanner.is_due(cycle, suspects, of_copy=by_copy)
+        scans = checkpoint is not None and scanner.is_due(cycle, suspects, of_copy=by_copy, left_s=self._left_s())
         is_outdated = checkpoint is not None and is_last and scanner.is_outdated(suspects)
         scans |= is_outdated and not in_a_hurry
         if scans and by_copy:
@@ -82,6 +83,11 @@ class MemoryLooks:
                 self.auditor.audit(cycle, checkpoint, free_bytes, self.ledger.packing.saved_bytes)
             if waits and scans and checkpoint is not None:
                 scanner.scan(checkpoint, self._suspects(cycle), self.ledger.growing_sites(), is_last=is_last)
+
+    def _left_s(self) -> float:
+        """Return how long looks may still take before the component has used up its time; infinite without a budget."""
+        budget_s, elapsed_s = self._plan.budget_s, self.ring.elapsed_s(self._clock.now_s())
+        return math.inf if budget_s is None else left_for_looks_s(elapsed_s, self.ring.looked_at_s, budget_s)
 
     def look_at_copy(self) -> None:
         """Begin to scan the copy that the process made of itself, if it has, or take in what was found in one.

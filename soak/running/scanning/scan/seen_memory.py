@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soak.attribution.pointers.distinct import distinct
+from soak.attribution.pointers.of_code import in_bytecode
 from soak.attribution.pointers.of_glib import in_unused_places, of_their_objects
 from soak.attribution.pointers.reachability import (
     HEAD_WORDS,
@@ -32,7 +33,7 @@ from soak.native.ledger import Checkpoint
 from soak.probes.gobjects import GObjects, HandlerTable, handler_tables, has_glib
 from soak.probes.ledgers.live_blocks import LiveBlocks
 from soak.probes.ledgers.shadow import Blocks, read_mapped
-from soak.probes.memory import ProcessMemory, Range, writable_ranges
+from soak.probes.memory import ProcessMemory, Range, read_each, writable_ranges
 from soak.probes.python_types import PythonTypes
 from soak.probes.resident import thread_heaps
 
@@ -106,10 +107,13 @@ class SeenMemory:
         sources_in = self.blocks.covering(pointers.sources)
         starts = self.blocks.addresses[sources_in]
         may_be_object = (sources_in >= 0) & (self.blocks.domains[sources_in] == PYTHON_OBJ)
-        weak = np.zeros(len(may_be_object), np.bool_)
+        owns_nothing = np.zeros(len(may_be_object), np.bool_)
         in_objects = pointers.take(may_be_object)
-        weak[may_be_object] = is_weak(in_objects, starts[may_be_object], self.types.find_weak_references)
-        pointers = self._without_unused(pointers.take(~weak))
+        starts = starts[may_be_object]
+        owns_nothing[may_be_object] = is_weak(in_objects, starts, self.types.find_weak_references) | in_bytecode(
+            in_objects, starts, self.memory, self.types, self.is_static
+        )
+        pointers = self._without_unused(pointers.take(~owns_nothing))
         generators = [kind for kind in distinct(objects.types) if self.types.name(int(kind)) in _GENERATORS]
         to_generator = np.isin(objects.types[pointers.targets], generators)
         to_generator[to_generator] = is_of_frame_to_generator(pointers.take(to_generator), objects, found.heads)
@@ -136,9 +140,7 @@ class SeenMemory:
         is_int = (keys >= 0) & (self.blocks.addresses[keys] == pointers.words_after[chosen])
         is_int &= (self.blocks.domains[keys] == PYTHON_OBJ) & np.isin(self.blocks.sizes[keys], _INT_BYTES)
         chosen = chosen[is_int][:_MOST_INTS]
-        read = [self.memory.read(int(address), _INT_WORDS) for address in pointers.words_after[chosen]]
-        whole = [words if len(words) == _INT_WORDS else [0] * _INT_WORDS for words in read]
-        values = values_of_ints(np.array(whole, np.uint64).reshape(-1, _INT_WORDS))
+        values = values_of_ints(read_each(self.memory, pointers.words_after[chosen], _INT_WORDS))
         found = np.zeros(len(may_be), np.bool_)
         found[chosen] = values == blocks.addresses[pointers.targets[chosen]] + pointers.offsets[chosen]
         return found
@@ -157,11 +159,12 @@ class SeenMemory:
         )
         may_be &= pointers.sources[chosen] - starts == np.uint64(_DIGITS_AT)
         chosen, starts = chosen[may_be][:_MOST_INTS], starts[may_be][:_MOST_INTS]
-        kinds = [int(kind) for start in starts for kind in self.memory.read(int(start) + _WORD_BYTES, 1)]
+        kinds = read_each(self.memory, starts + np.uint64(_WORD_BYTES), 1)[:, 0]
+        ints = [
+            kind for kind in distinct(kinds) if self.types.is_type(int(kind)) and self.types.name(int(kind)) == "int"
+        ]
         found = np.zeros(len(pointers.sources), np.bool_)
-        if len(kinds) == len(chosen):
-            ints = {kind for kind in set(kinds) if self.types.is_type(kind) and self.types.name(kind) == "int"}
-            found[chosen] = [kind in ints for kind in kinds]
+        found[chosen] = np.isin(kinds, np.array(ints, np.uint64))
         return found
 
     def _without_dead(self, pointers: Pointers) -> Pointers:
