@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+Identity = tuple[int, int]
+"""The number of a thread or process, and when it began: together no other has them."""
 NOTABLE_RSS_BYTES = 256 * 1024
 """A smaller change of resident memory is not reported as growth."""
 

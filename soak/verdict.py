@@ -33,7 +33,7 @@ class SeriesState(StrEnum):
     FLAT = "flat"
     """CLEAN: its growth is bounded below the tolerance."""
     NOTHING_STAYS = "nothing-stays"
-    """CLEAN: of what cycles ``since`` to ``until`` allocated no more than ``rate`` per cycle is still there."""
+    """CLEAN: of what cycles ``since`` to ``until`` made no more than ``rate`` per cycle is still there."""
     SLOWING = "slowing"
     """SETTLING: its growth falls by more than a fifth from window to window."""
     NO_HORIZON = "no-horizon"

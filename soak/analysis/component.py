@@ -13,9 +13,10 @@ from soak.analysis.evidence import COUNTS, MEMORY, Evidence, Stop
 from soak.analysis.looks import Tolerance, tolerance_at
 from soak.analysis.series import SeriesJudge
 from soak.analysis.sites.streaks import StreakCounter
-from soak.analysis.sites.survivors import FEWEST_CYCLES
+from soak.analysis.sites.survivors import FEWEST_CYCLES, NEXT_LOOK
+from soak.analysis.staying import FIRST_LOOK, StayingJudge
 from soak.grounds import N_MIN_OF_OWN_CACHES, Limit
-from soak.measurements import SIGNALS, Reading, Role, Signal
+from soak.measurements import SIGNALS, Identity, Reading, Role, Signal
 from soak.verdict import SeriesVerdict, Verdict
 
 SMALLEST_N_MIN = 256
@@ -26,6 +27,8 @@ _PROVISIONAL = (*COUNTS, "tracked", "heap")
 """The signals that a long run reports before it decides; the heap only without the tracker."""
 _RISING = (*COUNTS, *MEMORY, "rss")
 """The signals whose streaks are followed."""
+_HAVE_IDENTITIES = ("threads", "children")
+"""The counts of which it is also read who is alive."""
 _INTERVALS_AT_FIRST = 12
 """Growth in so many intervals, one after another, may be a leak: what a verdict would need is prepared."""
 _LIMIT_SHARE = 0.05
@@ -78,6 +81,10 @@ class ComponentJudge:
             for name in _PROVISIONAL
         }
         self._streaks = {name: StreakCounter(at_one_rate=name in COUNTS) for name in _RISING}
+        self._staying = {
+            name: StayingJudge(self._tolerance_of(SIGNALS[name]), SIGNALS[name].grain) for name in _HAVE_IDENTITIES
+        }
+        self._living_due: float = FIRST_LOOK
         self._cycles, self._times_s = array("q"), array("d")
         self._incomplete: frozenset[str] = frozenset()
         self._heap_range = math.inf, -math.inf
@@ -133,10 +140,25 @@ class ComponentJudge:
             # A count of a later cycle would break a streak that goes on.
             if name in self._streaks and not (reading.is_late and name in COUNTS):
                 self._streaks[name].add(reading.cycle, value)
+            if name in self._staying:
+                self._staying[name].add_count(reading.cycle, value)
             if name == "heap" and reading.cycle >= _FIRST_CYCLES:
                 self._heap_range = min(self._heap_range[0], value), max(self._heap_range[1], value)
             self.last[name], self._last_read_at[name] = value, reading.cycle
             self.readings[name] = self.readings.get(name, 0) + 1
+
+    def is_living_due(self, cycle: int) -> bool:
+        """Whether `add_living` is wanted at this checkpoint."""
+        return cycle >= self._living_due
+
+    def add_living(self, cycle: int, living: Mapping[str, frozenset[Identity]]) -> None:
+        """Take in who was alive at a checkpoint that was due, by signal, before its counts are added.
+
+        A signal of which that could not be read is absent.
+        """
+        self._living_due = cycle * NEXT_LOOK
+        for name, identities in living.items():
+            self._staying[name].look(cycle, identities)
 
     def distrust(self, names: Iterable[str]) -> None:
         """Take note that signals miss something: their growth is still growth, but without it they prove nothing."""
@@ -158,7 +180,7 @@ class ComponentJudge:
                     judges[name].extend(at, read)
             cycles.clear()
             values.clear()
-        series = _verdicts(self._judges, is_last=is_last)
+        series = self._verdicts(self._judges, is_last=is_last)
         distrusted = self._incomplete
         unread = {name for name, verdict in series.items() if verdict.rate is None}
         if is_last and not unread & self._required:
@@ -174,13 +196,18 @@ class ComponentJudge:
             is_n_min_of_slow_cycles=self._is_of_slow_cycles,
             distrusted=distrusted,
             streaks={name: counter.streak for name, counter in self._streaks.items() if counter.streak is not None},
-            early=_verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
+            early=self._verdicts(self._early, is_last=is_last) if self.n_clean == FEWEST_CYCLES else series,
             rss_limit_bytes=self._rss_limit_bytes,
             survivors=survivors,
             threads=int(self.last.get("threads", 1)),
             heap_rise_bytes=max(self._heap_range[1] - self._heap_range[0], 0.0),
             is_last=is_last,
         )
+
+    def _verdicts(self, judges: Mapping[str, SeriesJudge], *, is_last: bool) -> dict[str, SeriesVerdict]:
+        """Return what each series says, and who stays."""
+        found = _verdicts(judges, is_last=is_last)
+        return {name: self._staying[name].completed(s) if name in self._staying else s for name, s in found.items()}
 
     def _risen_counts(self, series: Mapping[str, SeriesVerdict]) -> set[str]:
         """Return the undecided counts that have risen: what was not counted would only make them larger."""

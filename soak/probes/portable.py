@@ -7,6 +7,7 @@ from collections import Counter
 
 import psutil
 
+from soak.measurements import Identity
 from soak.probes.descendants import Descendant, short_command
 
 
@@ -31,6 +32,10 @@ class PsutilReader:
         with contextlib.suppress(psutil.Error):
             memory = self._process.memory_full_info()
             return {name: getattr(memory, name) for name in ("pss", "uss", "swap") if hasattr(memory, name)}
+        return {}
+
+    def read_living(self) -> dict[str, frozenset[Identity]]:
+        """See OutsideReader; when a thread began is not known."""
         return {}
 
     def describe_fds(self) -> dict[str, int]:

@@ -239,3 +239,40 @@ def test_the_limits_of_a_process_that_is_gone_are_the_machines():
         pid = process.pid
 
     assert set(read_limits(pid)) == {"rss", "threads", "children"}
+
+
+def test_threads_and_children_are_told_apart(obedient: Obedient):
+    """Those of other threads as well, and zombies."""
+    reader = LinuxReader(obedient.pid)
+    obedient.do(
+        "done = threading.Event(); "
+        "go = lambda: (kept.append(subprocess.Popen(['sleep', '60'])), done.set(), lock.acquire()); "
+        "threading.Thread(target=go, daemon=True).start(); done.wait()"
+    )
+    before = reader.read_living()
+
+    obedient.do("kept.append(subprocess.Popen(['true'])); _thread.start_new_thread(lock.acquire, ())")
+    after = reader.read_living()
+    obedient.do("[(child.kill(), child.wait()) for child in kept]")
+
+    assert [len(before[name]) for name in ("threads", "children")] == [2, 1]
+    assert [len(after[name] - before[name]) for name in ("threads", "children")] == [1, 1]
+    assert all(before[name] < after[name] for name in before)
+    assert reader.read_living()["children"] == frozenset()
+
+
+def test_too_many_to_be_read_are_not_told_apart(obedient: Obedient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outside, "_MOST_TOLD_APART", 2)
+    reader = LinuxReader(obedient.pid)
+    obedient.do("kept += [subprocess.Popen(['true']) for _ in range(3)]")
+    assert set(reader.read_living()) == {"threads"}
+
+    obedient.do("[_thread.start_new_thread(lock.acquire, ()) for _ in range(2)]")
+
+    assert reader.read_living() == {}
+
+
+def test_of_a_process_that_has_ended_nobody_lives():
+    with an_obedient_process() as process:
+        reader = LinuxReader(process.pid)
+    assert reader.read_living() == {}

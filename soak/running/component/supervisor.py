@@ -229,8 +229,13 @@ class Supervisor:
         The ledger keeps the checkpoint until the next one but one.
         """
         is_last = self._ring.is_asked_to_stop or self._ring.counted == self._plan.iterations
-        outside, is_late = self._read_outside(), self._has_gone_on(written)
-        self._opened.at_checkpoint(self._ring.counted, outside)
+        cycle, outside = self._ring.counted, self._read_outside()
+        notes_living = self._is_in_phase(cycle) and self._judge.is_living_due(cycle)
+        living = self._outside.read_living() if notes_living else {}
+        is_late = self._has_gone_on(written)
+        if notes_living and not is_late:
+            self._judge.add_living(cycle, living)
+        self._opened.at_checkpoint(cycle, outside)
         if self._has_budget and not is_last:
             self._ring.acknowledge(written)
         beside = self._read_beside(outside, is_late=is_late)

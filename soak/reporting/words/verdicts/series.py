@@ -104,6 +104,12 @@ def _so_far(series: SeriesVerdict, unit: str, noun: str) -> str:
 
 
 def _nothing_stays(series: SeriesVerdict, unit: str, noun: str) -> str:
+    if unit != "bytes":
+        stayed = round((series.rate or 0.0) * ((series.until or 0) - (series.since or 0) + 1))
+        began = f"began in {noun}s {format_count(series.since or 0)} to {format_count(series.until or 0)}"
+        return (
+            f"{rate_number(stayed, unit)} that {began} still lived after {noun} {format_count(series.decided_at or 0)}."
+        )
     allocated = f"{noun}s {format_count(series.since or 0)} to {format_count(series.until or 0)} allocated"
     when = f"still there after {noun} {format_count(series.decided_at or series.cycles or 0)}"
     if not series.rate:

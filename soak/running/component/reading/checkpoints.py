@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soak.grounds import LiveChildren
-from soak.measurements import Reading
+from soak.measurements import Identity, Reading
 from soak.probes.descendants import Descendant
 from soak.probes.outside import OutsideReader
 from soak.running.child.child_ring import ChildRing, Row
@@ -51,14 +51,24 @@ class OutsideProbe:
         """Read nothing yet.
 
         ``ignored_children`` and ``follow``: see ChildProcesses. ``max_pause_s``: the details, for which the kernel
-        keeps the process from mapping memory, are read no more once that takes longer.
+        keeps the process from mapping memory, are read no more once that takes longer. The same holds for who lives.
         """
         self._details_within_s = math.inf if max_pause_s is None else max_pause_s
         self._reader = reader
         self._clock = clock
         self.children = ChildProcesses(ignored_children, follow)
         self._details = TimeShare(_DETAILS_SHARE, every_s=_DETAILS_EVERY_S)
+        self._living_s = 0.0
         self.latest: dict[str, float] = {}
+
+    def read_living(self) -> dict[str, frozenset[Identity]]:
+        """Return which threads and children there are; nothing once that takes longer than the process may wait."""
+        if self._living_s > self._details_within_s:
+            return {}
+        begun_s = self._clock.now_s()
+        living = self._reader.read_living()
+        self._living_s = self._clock.now_s() - begun_s
+        return living
 
     def read(self) -> dict[str, float]:
         """Return the values by signal."""
