@@ -25,6 +25,9 @@ from soak.results import MemoryKind, MemoryStep, Place, Unseen
 FEWEST_SURVIVORS = 4
 _OF_THE_SYSTEM = ("libc.so", "libc-", "ld-linux", "ld-musl", "libpthread")
 """Libraries whose static data tells nobody who holds something: malloc's lists, and those of what is loaded."""
+_OF_TYPES = ("libgobject-2.0.so",)
+"""Libraries whose static data are tables of types. Types own what their classes have, and nothing that an object has: a
+way that leads up to them goes by a word that was left behind."""
 MOST = 0.8
 """This share of a site's survivors must be alike for the site to be called so."""
 
@@ -234,8 +237,8 @@ class Memory:
             return MemoryStep(MemoryKind.THREAD_STACK)
         module = self._module_at(position, address)
         if module is not None:
-            name = self.symbols.variable(address, module)
-            if name is None and module.rpartition("/")[2].startswith(_OF_THE_SYSTEM):
+            name, library = self.symbols.variable(address, module), module.rpartition("/")[2]
+            if library.startswith(_OF_TYPES) or (name is None and library.startswith(_OF_THE_SYSTEM)):
                 return MemoryStep(MemoryKind.UNKNOWN)
             return MemoryStep(MemoryKind.STATIC, name, module)
         return MemoryStep(MemoryKind.UNKNOWN)

@@ -47,10 +47,12 @@ def test_the_digits_of_an_int_are_no_pointer(kind: int, size: int, before: int, 
         ("/lib/libc.so.6", None, MemoryStep(MemoryKind.UNKNOWN)),
         ("/lib/libc.so.6", "environ", MemoryStep(MemoryKind.STATIC, "environ", "/lib/libc.so.6")),
         ("/app/fast.so", None, MemoryStep(MemoryKind.STATIC, None, "/app/fast.so")),
+        ("/lib/libgobject-2.0.so.0.7400.6", "g_param_spec_types", MemoryStep(MemoryKind.UNKNOWN)),
+        ("/lib/libglib-2.0.so.0", "kept", MemoryStep(MemoryKind.STATIC, "kept", "/lib/libglib-2.0.so.0")),
     ],
 )
-def test_unnamed_data_of_the_c_library_holds_nothing(path: str, name: str | None, step: MemoryStep):
-    """Malloc's own lists lie in it."""
+def test_unnamed_data_of_the_c_library_and_tables_of_types_hold_nothing(path: str, name: str | None, step: MemoryStep):
+    """Malloc's own lists lie in it. A type of GLib owns what its class has, and no object."""
     symbols = SimpleNamespace(variable=lambda *_: name, is_within=lambda *_: True)
     mappings = (Mapping(start=4096, end=8192, permissions="rw-p", path=path),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -198,6 +199,27 @@ def test_no_copy_is_made_where_nothing_grows():
 
     assert scanner.is_due(200, [GROWS], of_copy=True)
     assert not scanner.is_due(200, [], of_copy=True)
+
+
+def test_no_scan_begins_that_takes_longer_than_what_is_left(monkeypatch: pytest.MonkeyPatch):
+    """On a busy machine one may take half a minute by the clock, in which no cycle runs; one of a copy holds nobody."""
+    clock = ScriptedClock()
+    scanner = Scanner(ScriptedChild(clock, iter(())), clock)
+    checkpoint: Any = SimpleNamespace(cycle=200)
+
+    @contextlib.contextmanager
+    def long(_pid: int) -> Iterator[bool]:
+        clock.advance(30.0)
+        yield False
+
+    monkeypatch.setattr(scans, "held_still", long)
+    assert scanner.is_due(200, [GROWS], left_s=1.0)  # nobody knows yet how long it takes
+
+    scanner.scan(checkpoint, [GROWS])
+
+    assert not scanner.is_due(400, [GROWS], left_s=29.0)
+    assert scanner.is_due(400, [GROWS], left_s=31.0)
+    assert scanner.is_due(400, [GROWS], left_s=29.0, of_copy=True)
 
 
 @pytest.mark.parametrize(
