@@ -10,6 +10,7 @@ from soak.probes.memory import ProcessMemory
 
 _WHOLE_WORDS = 8
 """Bytes of a code where the words themselves stand in the packed copy."""
+_CODE_BYTES = (1, 2, _WHOLE_WORDS)
 _HEAD_WORDS = PACKED.itemsize // 8
 
 
@@ -52,17 +53,23 @@ def saved_of(slots: NDArray[np.uint64], counted: np.void) -> int:
 
 
 def _copied(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot that is not in it."""
+    """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot that is not in it.
+
+    Zeros alone where a program that runs on has given the copy up meanwhile: something else may stand there.
+    """
     found = np.zeros(LEAF_SLOTS, np.uint64)
     head = memory.read(packed_at, _HEAD_WORDS)
     if len(head) < _HEAD_WORDS:
         return found
     packed = head.view(PACKED)[0]
     count, kinds, code_bytes = packed["form"].tolist()
+    if code_bytes not in _CODE_BYTES or max(count, kinds) > LEAF_SLOTS:
+        return found
     words = memory.read(packed_at + PACKED.itemsize, kinds + -(-count * code_bytes // 8))
     values = words
     if code_bytes != _WHOLE_WORDS:
-        values = words[:kinds][words[kinds:].view(f"<u{code_bytes}")[:count]]
+        codes = words[kinds:].view(f"<u{code_bytes}")[:count]
+        values = words[:kinds][codes[codes < min(kinds, len(words))]]
     places = np.flatnonzero(np.unpackbits(packed["used"].view(np.uint8), bitorder="little"))
     if len(values) == len(places):
         found[places] = values
