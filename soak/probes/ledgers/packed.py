@@ -14,6 +14,10 @@ _CODE_BYTES = (1, 2, _WHOLE_WORDS)
 _HEAD_WORDS = PACKED.itemsize // 8
 
 
+class ShadowError(Exception):
+    """A table of the tracker was not found, or is not what it should be."""
+
+
 def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.void]:
     """Return what the tracker has counted of each leaf: zeros if it could not be read. ``leaves``: of LEAF."""
     found = np.zeros(len(leaves), COUNTED)
@@ -28,16 +32,28 @@ def read_counted(memory: ProcessMemory, leaves: NDArray[np.void]) -> NDArray[np.
     return found
 
 
-def read_slots(memory: ProcessMemory, slots_at: int, packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a leaf; fewer if they cannot be read. ``packed_at``: of its packed copy; 0 for none."""
-    return unpacked(memory, memory.read(slots_at, LEAF_SLOTS), packed_at)
+def read_slots(
+    memory: ProcessMemory, slots_at: int, packed_at: int, *, may_be_gone: bool = False
+) -> NDArray[np.uint64]:
+    """Return the words of a leaf; fewer if they cannot be read.
+
+    ``packed_at``: of its packed copy; 0 for none. ``may_be_gone``: the program runs on and may give the copy up
+    meanwhile, which then has no blocks. Else raises ShadowError if it is no copy: blocks that are left out of a scan
+    would seem to hold nothing.
+    """
+    return unpacked(memory, memory.read(slots_at, LEAF_SLOTS), packed_at, may_be_gone=may_be_gone)
 
 
-def unpacked(memory: ProcessMemory, slots: NDArray[np.uint64], packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a leaf. ``slots``: the content of the leaf itself. ``packed_at``: see read_slots."""
+def unpacked(
+    memory: ProcessMemory, slots: NDArray[np.uint64], packed_at: int, *, may_be_gone: bool = False
+) -> NDArray[np.uint64]:
+    """Return the words of a leaf. ``slots``: the content of the leaf itself. For the rest see read_slots."""
     if not packed_at or len(slots) < LEAF_SLOTS:
         return slots
-    return np.where(slots == 0, _copied(memory, packed_at), slots)
+    copied = _copied(memory, packed_at)
+    if copied is None and not may_be_gone:
+        raise ShadowError("a packed table of the tracker is not what it was")
+    return slots if copied is None else np.where(slots == 0, copied, slots)
 
 
 def saved_of(slots: NDArray[np.uint64], counted: np.void) -> int:
@@ -52,25 +68,23 @@ def saved_of(slots: NDArray[np.uint64], counted: np.void) -> int:
     return int((was_emptied & ~is_filled).sum()) * LEAF_PAGE_BYTES - int(counted["copy_bytes"])
 
 
-def _copied(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64]:
-    """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot that is not in it.
-
-    Zeros alone where a program that runs on has given the copy up meanwhile: something else may stand there.
-    """
-    found = np.zeros(LEAF_SLOTS, np.uint64)
+def _copied(memory: ProcessMemory, packed_at: int) -> NDArray[np.uint64] | None:
+    """Return the words of a packed copy, ``(LEAF_SLOTS,)``: 0 for each slot not in it. None if it is no copy."""
     head = memory.read(packed_at, _HEAD_WORDS)
     if len(head) < _HEAD_WORDS:
-        return found
+        return None
     packed = head.view(PACKED)[0]
     count, kinds, code_bytes = packed["form"].tolist()
     if code_bytes not in _CODE_BYTES or max(count, kinds) > LEAF_SLOTS:
-        return found
+        return None
     words = memory.read(packed_at + PACKED.itemsize, kinds + -(-count * code_bytes // 8))
     values = words
     if code_bytes != _WHOLE_WORDS:
         codes = words[kinds:].view(f"<u{code_bytes}")[:count]
         values = words[:kinds][codes[codes < min(kinds, len(words))]]
     places = np.flatnonzero(np.unpackbits(packed["used"].view(np.uint8), bitorder="little"))
-    if len(values) == len(places):
-        found[places] = values
+    if len(values) != len(places):
+        return None
+    found = np.zeros(LEAF_SLOTS, np.uint64)
+    found[places] = values
     return found

@@ -24,7 +24,7 @@ from soak.native.layout import (
     SIZE_SHIFT,
 )
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.packed import read_counted, read_slots
+from soak.probes.ledgers.packed import ShadowError, read_counted, read_slots
 from soak.probes.memory import ProcessMemory
 
 _LEAVES_RANGE = 1
@@ -88,10 +88,6 @@ class Mapped:
     sites: NDArray[np.uint32]
     domains: NDArray[np.uint8]
     """``MAPPING`` or ``PYMALLOC_ARENA`` of soak.native.layout."""
-
-
-class ShadowError(Exception):
-    """A table of the tracker was not found."""
 
 
 def read_blocks(memory: ProcessMemory, checkpoint: Checkpoint) -> Blocks:

@@ -361,7 +361,7 @@ class LiveTables(WatchedTables):
         leaves = self._leaves()
         packed = read_counted(self._memory, leaves)["packed"].tolist()
         for (slots_at, base, grain_bits, _), packed_at in zip(leaves.tolist(), packed, strict=True):
-            words = read_slots(self._memory, slots_at, packed_at)
+            words = read_slots(self._memory, slots_at, packed_at, may_be_gone=True)
             of_site = words & _SITE_WORD
             used = np.flatnonzero(of_site if sites is None else np.isin(of_site, wanted))
             found.append(blocks_at(used, words, base, grain_bits, shift))
@@ -527,7 +527,7 @@ class LiveTables(WatchedTables):
             if len(words) < LEAF_SLOTS:
                 return  # the process has ended
             saved_bytes += saved_of(words, of_leaf)
-            yield start, unpacked(self._memory, words, int(of_leaf["packed"]))
+            yield start, unpacked(self._memory, words, int(of_leaf["packed"]), may_be_gone=True)
         self.saved_bytes = saved_bytes
 
     def _sum_up(self) -> NDArray[np.float64]:

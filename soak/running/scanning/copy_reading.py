@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from soak.attribution.holders import Memory, SiteScan
 from soak.attribution.object_answers import SiteAnswer
 from soak.native.layout import PYTHON_OBJ
-from soak.probes.ledgers.shadow import Blocks, ShadowError, read_blocks
+from soak.probes.ledgers.packed import ShadowError
+from soak.probes.ledgers.shadow import Blocks, read_blocks
 from soak.probes.ledgers.tables import LiveTables
 from soak.probes.memory import ProcessMemory
 from soak.probes.python_types import PythonTypes

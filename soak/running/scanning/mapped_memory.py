@@ -17,7 +17,8 @@ from soak.attribution.audit import Breakdown, Source, compare, divide
 from soak.attribution.fragmentation import is_mapped_by_program
 from soak.native.layout import MAPPING
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.shadow import ShadowError, read_blocks, read_mapped
+from soak.probes.ledgers.packed import ShadowError
+from soak.probes.ledgers.shadow import read_blocks, read_mapped
 from soak.probes.ledgers.tables import CountedProcess
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident

@@ -31,7 +31,7 @@ from soak.attribution.object_answers import NO_ANSWERS, ObjectAnswers, read_obje
 from soak.attribution.pointers.owners import Ownership, Survivors
 from soak.inside.ring import TEXT_BYTES
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.shadow import ShadowError
+from soak.probes.ledgers.packed import ShadowError
 from soak.probes.memory import ProcessMemory, held_still
 from soak.results import Unseen
 from soak.running.background import Background

@@ -9,7 +9,8 @@ from soak.attribution import own_allocators
 from soak.attribution.audit import Breakdown, compare, divide
 from soak.attribution.fragmentation import explains_rss
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.shadow import ShadowError, read_blocks, read_mapped
+from soak.probes.ledgers.packed import ShadowError
+from soak.probes.ledgers.shadow import read_blocks, read_mapped
 from soak.probes.memory import ProcessMemory
 from soak.probes.resident import read_resident
 from soak.results import Place, RssAudit

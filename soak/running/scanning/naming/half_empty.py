@@ -9,7 +9,8 @@ import numpy as np
 from soak.analysis.sites.survivors import HalfEmptyTable
 from soak.native.layout import PYTHON_OBJ
 from soak.native.ledger import Checkpoint
-from soak.probes.ledgers.shadow import ShadowError, read_blocks
+from soak.probes.ledgers.packed import ShadowError
+from soak.probes.ledgers.shadow import read_blocks
 from soak.probes.memory import ProcessMemory
 from soak.running.scanning.naming.objects import ObjectReader
 
