@@ -19,17 +19,24 @@ def births(ledger: MergedLedger) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return found.births_from[buckets], found.births_end[buckets]
 
 
+def read_while_both_mark(*workers: tuple[Worker, int], times: int) -> MergedLedger:
+    """Return their ledger after so many readings; before each, every worker has made its number of marks."""
+    ledger = MergedLedger()
+    for number, (worker, _) in enumerate(workers):
+        ledger.add(f"worker {number}", worker)
+    ledger.count_births_from(0)
+    for _ in range(times):
+        for worker, marks in workers:
+            worker.made += marks
+        ledger.marks()
+    return ledger
+
+
 def test_births_of_two_workers_lie_between_the_marks_of_both():
     """One marks three times as often as the other, and both had marked before; each keeps a block of 32 marks."""
     often, rarely = Worker(range(70, 102)), Worker(range(69, 101))
     often.made, rarely.made = 6, 5
-    ledger = MergedLedger()
-    ledger.add("often", often)
-    ledger.add("rarely", rarely)
-    ledger.count_births_from(0)
-    for _ in range(200):
-        often.made, rarely.made = often.made + 3, rarely.made + 1
-        ledger.marks()
+    ledger = read_while_both_mark((often, 3), (rarely, 1), times=200)
 
     born_from, born_by = births(ledger)
 
@@ -62,13 +69,7 @@ def test_what_a_worker_that_joins_later_began_with_was_there_before():
 
 def test_what_nothing_holds_is_told_by_site_and_birth_as_what_is_alive_is():
     first, second = Worker(range(1, 30)), Worker(range(5, 40))
-    ledger = MergedLedger()
-    ledger.add("first", first)
-    ledger.add("second", second)
-    ledger.count_births_from(0)
-    for _ in range(50):
-        first.made, second.made = first.made + 2, second.made + 1
-        ledger.marks()
+    ledger = read_while_both_mark((first, 2), (second, 1), times=50)
     found = ledger.read()
     assert found is not None
 
@@ -85,13 +86,7 @@ def test_what_nothing_holds_is_told_by_site_and_birth_as_what_is_alive_is():
 def test_births_of_long_ago_are_told_as_closely_after_many_readings():
     """One of a hundred thousand marks, each read; the other process makes as many."""
     first, second = Worker(range(100_000, 100_016)), Worker(range(0))
-    ledger = MergedLedger()
-    ledger.add("first", first)
-    ledger.add("second", second)
-    ledger.count_births_from(0)
-    for _ in range(30_000):
-        first.made, second.made = first.made + 10, second.made + 10
-        ledger.marks()
+    ledger = read_while_both_mark((first, 10), (second, 10), times=30_000)
 
     born_from, born_by = births(ledger)
 

@@ -34,6 +34,14 @@ struct thread_variable { /* tls_index of glibc */
 };
 extern void *__tls_get_addr(struct thread_variable *variable); // NOLINT
 
+/* __builtin_thread_pointer does the same, but compilers before GCC 11 lack it. */
+static char *thread_pointer(void)
+{
+    char *pointer;
+    __asm__("movq %%fs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+
 static const unsigned char *operand_of(const unsigned char *code, int32_t *value)
 {
     memcpy(value, code, sizeof *value);
@@ -68,7 +76,7 @@ static long offset_in(const unsigned char *code)
     }
     if (has(code, "\x48\x83\xec\x08\x66\x48\x8d\x3d", 8)) { /* a call of __tls_get_addr */
         after = operand_of(code + 8, &value);
-        return (char *)__tls_get_addr((struct thread_variable *)(after + value)) - (char *)__builtin_thread_pointer();
+        return (char *)__tls_get_addr((struct thread_variable *)(after + value)) - thread_pointer();
     }
     return 0;
 }
@@ -79,7 +87,7 @@ static void find_offset(void)
     memcpy(&code, &frames.thread_state, sizeof code);
     long offset = is_loaded_at_start ? offset_in(code) : 0;
     char *state = frames.thread_state();
-    if (offset && state && pointer_at(__builtin_thread_pointer(), offset) == state)
+    if (offset && state && pointer_at(thread_pointer(), offset) == state)
         frames.state_offset = offset;
 }
 
