@@ -2,7 +2,7 @@
 
 A scan of the memory knows where an object was allocated, and not which variable it is. At the level of a module that
 is mostly the same: ``requests = Counter()`` is allocated where the variable gets it. In a method it is the same where
-the line makes nothing but an empty container: ``self._frames = deque()``.
+the line makes nothing but a container: ``self._frames = deque()``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def assigned_name(place: Place | None) -> str | None:
 
 
 def container_attribute(place: Place | None, kind: str) -> str | None:
-    """Return the attribute of a class that gets an empty container at a place, as ``Queue._frames``; else None.
+    """Return the attribute of a class that gets a new container at a place, as ``Queue._frames``; else None.
 
     ``kind``: the type of the object that was allocated there, ``collections.deque``.
     """
@@ -42,14 +42,14 @@ def container_attribute(place: Place | None, kind: str) -> str | None:
 
 @lru_cache(_FILES)
 def _containers(file: str) -> dict[tuple[int, str], str]:
-    """Return by line and type the attributes that get an empty container, in methods of the classes of a file."""
+    """Return by line and type the attributes that get a new container, in methods of the classes of a file."""
     classes = [node for statement in _body(file) for node in ast.walk(statement) if isinstance(node, ast.ClassDef)]
     methods = ((one.name, part) for one in classes for part in one.body if isinstance(part, ast.FunctionDef))
     found = {}
     for class_name, method in methods:
         for statement in ast.walk(method):
             if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.lineno == statement.end_lineno:
-                attribute, kind = _attribute(statement), _empty_container(statement.value)
+                attribute, kind = _attribute(statement), _new_container(statement.value)
                 if attribute and kind:
                     found[statement.lineno, kind] = f"{class_name}.{attribute}"
     return found
@@ -62,7 +62,7 @@ def _attribute(statement: ast.Assign | ast.AnnAssign) -> str | None:
     return target.attr if isinstance(target, ast.Attribute) and is_own else None
 
 
-def _empty_container(value: ast.expr | None) -> str | None:
+def _new_container(value: ast.expr | None) -> str | None:
     """Return the type of the container that an expression makes, if it makes nothing else."""
     if isinstance(value, ast.Call):
         makes_more = any(not isinstance(each, (ast.Name, ast.Constant)) for each in value.args) or value.keywords

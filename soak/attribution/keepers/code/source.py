@@ -11,8 +11,6 @@ from functools import cached_property, lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _OF_PYTHON = re.compile(r"[/\\]lib(64)?[/\\]python\d\.\d+[a-z]?[/\\](?!(site|dist)-packages)|^<", re.IGNORECASE)
-
-
 _MOST_TREES = 4096
 """Whose nodes are kept: the functions of a program and its libraries that are looked at again and again."""
 
